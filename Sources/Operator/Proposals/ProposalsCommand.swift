@@ -13,7 +13,20 @@ struct ProposalsCommand: Command {
       help: "take these settings again; at least 8 digits of their digest",
       as: .retry)
     var retry: ProposalRetry?
+    @Option(
+      "wait",
+      help:
+        "on a node, as root: wait until what this host proposes is in force everywhere, or has failed"
+    )
+    var waits: Bool
+    var own = OwnAgentOptions()
     var cluster = ClusterOptions()
+
+    var problem: String? {
+      if waits { return retry == nil ? nil : "--wait takes no --retry" }
+      if own.timeout != nil { return "--timeout is for --wait" }
+      return own.socket == nil ? nil : "--socket is for --wait"
+    }
   }
 
   static let rule = CommandRule(
@@ -23,12 +36,16 @@ struct ProposalsCommand: Command {
       PROPOSAL is the beginning of a digest over the settings: nodes with the same one agree. Settings whose rollout
       was not confirmed are not rolled out again, and every run of propose says so. When the cause is repaired,
       --retry with their digest makes all nodes take them again at their next propose.
+
+      --wait is `keyturn propose --wait` without settings: it waits for what this host proposes already, and exits as
+      that does. It asks this host's agent alone, and needs neither inventory nor certificate.
       """,
     examples: [
       ("keyturn proposals", "which nodes are still missing?"),
+      ("keyturn proposals --wait", "on a node, after configuration management has run"),
       ("keyturn proposals --retry 4f1c9a02b7d3", "the cause is repaired"),
     ],
-    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
+    exitCodes: [.done, .failed] + ProposeCommand.ofWait)
 
   let context: CommandContext
   let options: Options
@@ -36,6 +53,11 @@ struct ProposalsCommand: Command {
   private static let digestDigits = 12
 
   func run() throws(Refusal) -> CommandResult {
+    if options.waits {
+      var waiting = ProposeCommand.Options()
+      waiting.own = options.own
+      return try ProposeCommand(context: context, options: waiting).awaitOwn()
+    }
     let cluster = try context.cluster(options.cluster)
     if let settings = options.retry { return retry(settings, cluster) }
     let console = context.console

@@ -6,22 +6,28 @@ internal import Model
 internal import Rollout
 internal import Threads
 
+/// Of commands that wait for what this host's agent proposes.
+struct OwnAgentOptions: OptionGroup {
+  @Option(
+    "timeout", takes: "SECONDS", help: "how long to wait; 900 if left out, then exit 75",
+    as: .number(of: "seconds", in: 1...86_400))
+  var timeout: Int?
+  @Option(
+    "socket", takes: "PATH", help: "of this host's agent; /run/keyturn/agent.sock if left out",
+    as: .text)
+  var socket: String?
+}
+
 /// `keyturn propose`: hands settings to this host's agent. When all nodes hold the same, the members
 /// roll them out. Configuration management runs it on each node, in any order, as often as it likes.
 struct ProposeCommand: Command {
   struct Options: OptionGroup {
     var settings = SettingsOptions()
     @Option("wait", help: "wait until it is in force on all nodes, or has failed") var waits: Bool
-    @Option(
-      "timeout", takes: "SECONDS", help: "how long to wait; 900 if left out, then exit 75",
-      as: .number(of: "seconds", in: 1...86_400))
-    var timeout: Int?
+    var own = OwnAgentOptions()
     @Option("withdraw", help: "take this host's proposal back, or give up what was not confirmed")
     var withdraws: Bool
     @Option("check", help: "only say what it would do: exit 2 if it would propose") var checks: Bool
-    @Option(
-      "socket", takes: "PATH", help: "the agent's; /run/keyturn/agent.sock if left out", as: .text)
-    var socket: String?
 
     var problem: String? {
       if checks, waits {
@@ -60,9 +66,12 @@ struct ProposeCommand: Command {
       ("keyturn propose --check --settings kms.env", "what it would do; changes nothing"),
       ("keyturn propose --withdraw", "withdraw this node's proposal"),
     ],
-    exitCodes: [.done, .failed, .changesPending] + ExitCode.untouched + [
-      .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
-    ] + ExitCode.ownFault)
+    exitCodes: [.done, .failed, .changesPending] + ofWait)
+
+  /// What `--wait` may end with beside that, here and in `keyturn proposals`.
+  static let ofWait: [ExitCode] =
+    [.unknown] + ExitCode.untouched + [.notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy]
+    + ExitCode.ownFault
 
   let context: CommandContext
   let options: Options
@@ -102,7 +111,7 @@ struct ProposeCommand: Command {
   ) throws(Refusal) -> Answer {
     try request.answer(
       in: context.local.ask(
-        request.message, socket: options.socket ?? Self.socket,
+        request.message, socket: options.own.socket ?? Self.socket,
         deadline: .inMilliseconds(milliseconds)))
   }
 
@@ -201,9 +210,25 @@ struct ProposeCommand: Command {
 
   // MARK: waiting
 
+  /// `keyturn proposals --wait`: waits for what is proposed here already.
+  func awaitOwn() throws(Refusal) -> CommandResult {
+    let view = try ask(.ownProposal, Self.askMilliseconds)
+    event(view)
+    if view.phase == .notConfirmed, let failure = view.failure {
+      return refused(failure, on: view.node)
+    }
+    if view.phase == .none {
+      return told(
+        .failed, .error,
+        "nothing is proposed on \(view.node), so there is nothing to wait for: keyturn propose --settings FILE",
+        outcome: "none")
+    }
+    return try wait(view)
+  }
+
   private func wait(_ first: ProposalsView) throws(Refusal) -> CommandResult {
     let console = context.console
-    let deadline = Instant.inMilliseconds((options.timeout ?? Self.waitSeconds) * 1_000)
+    let deadline = Instant.inMilliseconds((options.own.timeout ?? Self.waitSeconds) * 1_000)
     let before = rolloutResult(of: first.rollout, first)
     if first.phase == .inForce, before == nil || before?.kind == .confirmed { return told(first) }
     let wanted = first.own.digest

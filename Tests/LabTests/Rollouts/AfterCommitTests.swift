@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Model
 import TestSupport
 import Testing
 import Threads
@@ -187,6 +188,56 @@ extension LabTests {
       for node in lab.nodes.dropLast() { _ = try propose(node, settings("bad")) }
       let last = try propose(lab.nodes[4], settings("bad"), "--wait")
       #expect(last.exitCode == 0 && last.outcome == "confirmed", "\(last)")
+    }
+
+    @Test("proposals wait for an operator's approval, and for their interval, on real hosts")
+    func approvalAndInterval() throws {
+      let interval = 25
+      try lab.agree {
+        $0.proposals = ProposalRules(approval: .operator, minimumIntervalSeconds: interval)
+      }
+      defer { try? lab.agree { $0.proposals = nil } }
+      func counts() throws -> [Int] { try lab.nodes.map { try lab.startCount(of: $0) } }
+      func wait(_ node: String, _ more: String) throws -> Event {
+        let printed = try lab.exec(node, "keyturn proposals --wait --json \(more) || :")
+        return try Event(String(try #require(printed.split(separator: "\n").last)))
+      }
+      func approve() throws {
+        let told = try lab.keyturn("proposals")
+        #expect(told.stdout.contains("waits for approval"), "\(told.stdout)")
+        let digest = try #require(
+          told.stderr.split(separator: "proposals approve ").last?.prefix { $0.isHexDigit })
+        let approved = try lab.keyturn("proposals", "approve", String(digest))
+        #expect(approved.status == 0, "\(approved.stdout)\(approved.stderr)")
+      }
+
+      let before = try counts()
+      for node in lab.nodes { _ = try propose(node, settings("approved")) }
+      let waiting = try wait("minio-2", "--timeout 4")
+      #expect(waiting.exitCode == 75 && waiting.outcome == "waiting", "\(waiting)")
+      #expect(try counts() == before)
+      #expect(try lab.keyturn("status").stderr.contains("wait for an operator's approval"))
+      try approve()
+      let done = try wait("minio-3", "--timeout 60")
+      #expect(done.exitCode == 0 && done.outcome == "confirmed", "\(done)")
+      let once = before.map { $0 + 1 }
+      #expect(try counts() == once)
+      let confirmed = Clock.now()
+
+      // One approval is for one rollout, and the next one has to wait besides, also for an agent that was restarted.
+      for node in lab.nodes { _ = try propose(node, settings("approved-too")) }
+      try approve()
+      try lab.exec("minio-1", "systemctl restart keyturnd")
+      let deferred = try lab.keyturn("proposals")
+      #expect(deferred.stdout.contains("not before "), "\(deferred.stdout)")
+      #expect(try counts() == once)
+      let second = try wait("minio-4", "--timeout 120")
+      #expect(second.exitCode == 0 && second.outcome == "confirmed", "\(second)")
+      #expect(try counts() == before.map { $0 + 2 })
+      // The first one's restart was some seconds before it was confirmed.
+      #expect(Clock.now().milliseconds(since: confirmed) > (interval - 10) * 1_000)
+      let none = try wait("minio-5", "")
+      #expect(none.exitCode == 0 && none.outcome == "inForce", "\(none)")
     }
 
     @Test("the same apply twice is one rollout; another one meanwhile is told whose it is: exit 75")

@@ -353,9 +353,14 @@ struct ProposeTests {
       ([view(.refused, refusal: Refusal(.keyManager, "no"))], .keyManagerRefused),
       ([view(.waiting, missing: ["minio-2"])], .busy), ([view(.inForce)], .done),
     ]
-    for (answers, code) in cases {
-      let run = run("propose --settings kms.env --wait --timeout 2", answers)
-      #expect(run.code == code, "\(run.host.output)\(run.host.errors)")
+    let commands = [
+      "propose --settings kms.env --wait --timeout 2",
+      // What is proposed already, without settings, inventory or certificate.
+      "proposals --wait --timeout 2 --inventory /none --credentials /none",
+    ]
+    for (command, (answers, code)) in commands.flatMap({ name in cases.map { (name, $0) } }) {
+      let run = run(command, answers)
+      #expect(run.code == code, "\(command): \(run.host.output)\(run.host.errors)")
       if ![.done, .busy].contains(code) {
         #expect(run.host.output.contains("  in force  "), "\(run.host.output)")
         #expect(run.host.output.contains("  next "), "\(run.host.output)")
@@ -363,6 +368,33 @@ struct ProposeTests {
       let isBack = [.rolledBack, .rolledBackUnhealthy].contains(code)
       #expect(run.host.errors.contains("NOT in force") == isBack, "\(run.host.errors)")
     }
+  }
+
+  @Test(
+    "proposals --wait says where nothing is proposed, and with the code of it what failed before")
+  func waitsForOwn() {
+    let none = view(.none)
+    let nothing = run("proposals --wait --json", [none])
+    #expect(nothing.code == .failed)
+    #expect(nothing.host.output.contains("nothing is proposed on minio-1"))
+    #expect(run("proposals --wait", [none]).host.errors.contains("keyturn propose --settings"))
+    #expect(nothing.local.requests.withLock { $0.map(\.method) } == ["GET"])
+    for (ending, code) in [
+      (ProposalFailure.Ending.notConfirmed, ExitCode.notConfirmed), (.rolledBack, .rolledBack),
+      (.rolledBackUnhealthy, .rolledBackUnhealthy),
+    ] {
+      let failed = ProposalsView(
+        node: "minio-1", own: MemberProposal(serial: 2, digest: nil), phase: .notConfirmed,
+        rows: [], rollout: "r1", refusal: nil,
+        failure: ProposalFailure(digest: proposal, rollout: "r1", ending: ending, reason: "no"))
+      let (red, host, _) = run("proposals --wait", [.json(200, failed)])
+      #expect(red == code && host.errors.contains("keyturn proposals --retry"), "\(host.errors)")
+    }
+    #expect(run("proposals --wait", []).code == .unreachable)
+    for arguments in [
+      "proposals --wait --retry 4f1c9a02", "proposals --timeout 5", "proposals --socket /s",
+      "proposals --wait --timeout 0",
+    ] { #expect(run(arguments, [none]).code == .usage, "\(arguments)") }
   }
 
   @Test("what the agent refuses, no agent, wrong settings and a wrong command line touch nothing")
@@ -491,6 +523,29 @@ struct ProposeTests {
     #expect(shown.output.contains("waits for approval"), "\(shown.output)")
     #expect(shown.errors.contains("keyturn proposals approve \(digits)"), "\(shown.errors)")
     #expect(Sample.run("proposals --help", agents()).host.output.contains("--retry"))
+  }
+
+  @Test("the first member, which begins, is told of an approval when all others know it")
+  func approvalOrder() {
+    let told = Lock([String]())
+    let agents = Sample.names.map { name in
+      let agent = FakeAgent(
+        name,
+        proposals: ProposalsView(
+          node: name, own: MemberProposal(serial: 1, digest: proposal), phase: .unapproved,
+          rows: [], rollout: nil, refusal: nil, isChanged: true))
+      agent.onApprove.update {
+        $0 = {
+          if name != "minio-1" { Clock.sleep(until: .inMilliseconds(100)) }
+          told.update { $0.append(name) }
+        }
+      }
+      return agent
+    }
+    let (code, _) = Sample.run("proposals approve \(proposal.hex.prefix(12))", agents)
+    #expect(code == .done)
+    #expect(told.withLock { $0.last } == "minio-1", "\(told.withLock { $0 })")
+    #expect(told.withLock { $0.sorted() } == Sample.names)
   }
 
   @Test("proposals shows every node, reachable or not")
