@@ -126,6 +126,8 @@ package struct ProcessUsage: Sendable, Hashable {
 package protocol ProcessPort: Sendable {
   /// The environment that a process was started with.
   func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable]
+  /// The words that it was started with, its program first; nil where they are not to be had.
+  func arguments(of pid: Int32) -> [String]?
   /// The home directory of a user; nil if there is no such user.
   func home(of user: String) -> String?
   /// The boot that CLOCK_BOOTTIME belongs to.

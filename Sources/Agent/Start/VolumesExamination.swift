@@ -60,44 +60,66 @@ extension ServerView {
     _ server: ServerEnvironment?, last: History.Kept?, isNew: Bool, isMeant: Bool
   ) -> [Finding] {
     guard let server, let unit else { return [] }
-    let pools = arguments(server).volumes.named
-    guard let base = poolBase(last) else {
-      return [
+    let (wanted, present) = (arguments(server).volumes, arguments(self.server).volumes.named)
+    let process = process
+    // Of a file that nothing was ever started with: an example's, a new host's.
+    let mayHaveRun =
+      !isNew || process != nil || unit.execMainStartRealtimeMicroseconds > 0
+    let bases = poolBases(process, last, present: present)
+    for base in bases {
+      // Where none are named nothing has ever run.
+      if isNew, process == nil, base.pools.problem != nil { continue }
+      let found = wanted.named.findings(
+        insteadOf: base.pools, of: base.whose, isRefused: !isMeant && mayHaveRun)
+      if !found.isEmpty { return found }
+    }
+    var findings: [Finding] = []
+    if process?.isInDoubt == true, bases.count == 1 {
+      findings.append(
         Finding(
           .warning, rule: "volumes-pools-unknown",
           message:
-            "which pools the running server has is not known, and those of a start are not compared with them: the file that it reads by itself (MINIO_CONFIG_ENV_FILE) may be another one than at its start, and no generation of it is kept",
-          remedy:
-            "compare those of \(arguments(server).volumes.source) with what mc admin info shows")
-      ]
+            "which pools the running server has is not known, and a start is compared with its files as they are: the file that it reads by itself (MINIO_CONFIG_ENV_FILE) may be another one than at its start, and no generation of it is kept",
+          remedy: "compare those of \(wanted.source) with what mc admin info shows"))
     }
-    // Of a file that nothing was ever started with: an example's, a new host's.
-    let mayHaveRun =
-      !isNew || unit.mainPID > 0 || unit.execMainStartRealtimeMicroseconds > 0
-    return pools.findings(
-      insteadOf: base.pools, of: base.whose, isRefused: !isMeant && mayHaveRun)
+    // What an automatic rollback would put back.
+    if let base = bases.first,
+      let put = present.findings(insteadOf: base.pools, of: base.whose, isRefused: false).first
+    {
+      findings.append(
+        Finding(
+          .warning, rule: "volumes-pools-before",
+          message:
+            "if the start fails, the present files are put back, and \(put.message)",
+          remedy: "give --rollback never, or put MINIO_VOLUMES right in the files first"))
+    }
+    return findings
   }
 
-  /// The pools that the server has, and where they are from: those that it runs with, else those of the last
-  /// generation, else those of its files as they are. Nil where a server runs, and none is known.
-  private func poolBase(_ last: History.Kept?) -> (pools: VolumePools, whose: String)? {
+  private typealias PoolBase = (pools: VolumePools, whose: String)
+
+  /// The pools that the server has, and where they are from: those that it runs with, else those of the last generation,
+  /// else those of its files as they are. More than one where a server may run with either.
+  private func poolBases(
+    _ process: RunningProcess?, _ last: History.Kept?, present: VolumePools
+  ) -> [PoolBase] {
     let ofGeneration = "generation \(last?.generation.number ?? 0) of its file"
+    let ofFiles: PoolBase = (present, "its present files")
     if let process {
+      if !process.isInDoubt { return [(process.volumes().named, "the running server")] }
+      // It has read its file at its start, or again since (mc admin service restart).
       let path = try? ServerEnvironment.configPath(of: process.atStart)
-      if let path, RunningServer.doubt(process.atStart, process.unit, site.ports.file) != nil {
-        guard let last, last.generation.path == path else { return nil }
-        let inForce = ServerEnvironment.withOwnFile(process.atStart, last.bytes)
-        return (process.volumes(inForce: inForce).named, ofGeneration)
-      }
-      return (process.volumes().named, "the running server")
+      guard let last, last.generation.path == path else { return [ofFiles] }
+      let then = ServerEnvironment.withOwnFile(process.atStart, last.bytes)
+      return [(process.volumes(inForce: then).named, ofGeneration), ofFiles]
     }
     if let last, let server, server.files.contains(last.generation.path),
       let then = try? server.replacing(
         last.generation.path, by: EnvironmentDocument(last.bytes), ports: site.ports)
     {
-      return (arguments(then).volumes.named, ofGeneration)
+      return [(arguments(then).volumes.named, ofGeneration)]
     }
-    return (arguments(server).volumes.named, "its present files")
+    return [ofFiles]
   }
 
   /// The process of a running server.
@@ -105,6 +127,8 @@ extension ServerView {
     let unit: UnitState
     let atStart: [EnvironmentVariable]
     let ports: Ports
+    /// Whether the file that it reads by itself may be another one than it has read.
+    let isInDoubt: Bool
 
     /// Blocks on the disk.
     ///
@@ -112,13 +136,22 @@ extension ServerView {
     func volumes(inForce: [EnvironmentVariable]? = nil) -> ServerVolumes {
       let inForce =
         inForce ?? ServerEnvironment.probablyInForce(atStart, of: unit.mainPID, ports.file)
-      return ServerArguments(unit, atStart: atStart, inForce: inForce, ports.process).volumes
+      // The unit may have been edited since.
+      guard let words = ports.process.arguments(of: unit.mainPID) else {
+        return ServerArguments(unit, atStart: atStart, inForce: inForce, ports.process).volumes
+      }
+      return ServerArguments(
+        arguments: words, environment: ServerEnvironment.values(atStart),
+        inForce: ServerEnvironment.values(inForce)
+      ).volumes
     }
   }
 
-  /// Nil if none runs.
+  /// Nil if none runs: one that is still starting has proven nothing.
   private var process: RunningProcess? {
-    guard let unit, unit.mainPID > 0, let running, unit.isStarted(running) else { return nil }
-    return RunningProcess(unit: unit, atStart: running, ports: site.ports)
+    guard let unit, unit.mainPID > 0, unit.activeState == "active", let running else { return nil }
+    return RunningProcess(
+      unit: unit, atStart: running, ports: site.ports,
+      isInDoubt: RunningServer.doubt(running, unit, site.ports.file) != nil)
   }
 }

@@ -7,6 +7,8 @@ internal import Model
 struct Cluster: Sendable {
   let inventory: Inventory
   let connections: AgentConnections
+  /// The CAs of the credentials, PEM.
+  let authorities: String
   /// What is wrong with the inventory and harmless.
   let warnings: [String]
   /// Which inventory it is, where none was named.
@@ -60,7 +62,9 @@ struct Cluster: Sendable {
       )
     }
     return Cluster(
-      inventory: inventory, connections: connections, warnings: warnings + connections.warnings,
+      inventory: inventory, connections: connections,
+      authorities: String(decoding: credentials.authority, as: UTF8.self),
+      warnings: warnings + connections.warnings,
       notes: notes)
   }
 

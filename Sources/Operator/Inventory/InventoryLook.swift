@@ -19,7 +19,7 @@ struct InventoryLook {
   init(
     _ context: CommandContext, _ options: ClusterOptions, named file: String? = nil
   ) throws(Refusal) {
-    cluster = try context.cluster(options, named: file)
+    cluster = try context.clusterRefusingRevoked(options, named: file)
     var rows = context.ask(cluster, .inventory)
     var members = cluster.members
     // One more round finds all: the highest that was heard of names the others.

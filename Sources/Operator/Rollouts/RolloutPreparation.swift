@@ -50,7 +50,7 @@ struct RolloutPreparation {
   var changesPools = false
 
   func run() throws(Refusal) -> Conclusion {
-    let cluster = try context.cluster(options)
+    let cluster = try context.clusterRefusingRevoked(options)
     try checkCertificate(cluster)
     var settings: RequestedSettings
     switch goal {
@@ -128,21 +128,24 @@ struct RolloutPreparation {
       ).write(to: path, context)
       return nil
     case .follow(let saved, let path):
-      // Whoever comes a second time finds it done.
-      if verdict == .nothingToDo { return nil }
-      return refusal(saved, path, request, plan, cluster)
+      // Whoever comes a second time finds it done, if it is the same that is wanted.
+      return refusal(saved, path, request, verdict == .nothingToDo ? nil : plan, cluster)
     }
   }
 
   /// What is not as it was when the plan was saved, told; nil where all is.
+  ///
+  /// - Parameter plan: what the nodes say; nil where that does not count.
   private func refusal(
-    _ saved: SavedPlan, _ path: String, _ request: RolloutRequest, _ plan: ClusterPlan,
+    _ saved: SavedPlan, _ path: String, _ request: RolloutRequest, _ plan: ClusterPlan?,
     _ cluster: Cluster
   ) -> CommandResult? {
-    let rows = saved.differences(of: plan)
+    let rows = plan.map(saved.differences(of:)) ?? []
+    let restarts = plan?.restartsServers(request, isForced: forcesRestart)
     let found =
       saved.differences(of: cluster)
-      + saved.differences(of: request, forcesRestart: forcesRestart) + NodeNames.lines(rows)
+      + saved.differences(of: request, forcesRestart: forcesRestart)
+      + (restarts.map(saved.differences(restartsServers:)) ?? []) + NodeNames.lines(rows)
     if found.isEmpty { return nil }
     for text in found { context.console.message(.error, text) }
     let reasons = Dictionary(grouping: rows, by: \.name)

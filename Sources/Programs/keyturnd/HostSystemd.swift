@@ -159,6 +159,11 @@ struct HostProcess: ProcessPort {
     } catch { throw error.refusal }
   }
 
+  func arguments(of pid: Int32) -> [String]? {
+    // A process that is ending has none.
+    (try? UnitProcess.arguments(of: pid)).flatMap { $0.isEmpty ? nil : $0 }
+  }
+
   func home(of user: String) -> String? {
     var entry = passwd()
     var found: UnsafeMutablePointer<passwd>?

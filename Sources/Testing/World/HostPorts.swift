@@ -166,6 +166,7 @@ struct HostProcesses: ProcessPort {
     }
     return host.environment
   }
+  func arguments(of pid: Int32) -> [String]? { nil }
   func home(of user: String) -> String? { "/home/\(user)" }
   func bootID() -> String { host.bootID }
   func usage() -> ProcessUsage? { nil }

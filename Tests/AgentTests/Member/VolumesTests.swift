@@ -165,6 +165,10 @@ struct VolumesTests {
     #expect(
       refusal.message.contains("the pools of generation 1 of its file: pool 1 ("),
       "\(refusal.message)")
+    // It may have been read since (mc admin service restart), so that going back may lose a pool too.
+    let back = try #require(try node.plan(volumes(Self.first)).refusal)
+    #expect(back.message.contains("the pools of its present files: pool 1 ("), "\(back.message)")
+    #expect(try node.plan(volumes(Self.first), changesPools: true).refusal == nil)
     node.host.state.update { state in
       state.unit.activeState = "inactive"
       state.unit.mainPID = 0
@@ -172,6 +176,88 @@ struct VolumesTests {
     }
     let stopped = try #require(try node.plan([], kind: .restart).refusal)
     #expect(stopped.message.contains("the pools of generation 1 of its file: pool 1 ("))
+  }
+
+  @Test(
+    "where nobody knows what a server has read, its files as they are must be kept, and it is said")
+  func doubt() throws {
+    let path = "/etc/default/minio"
+    let node = node(["minio-1", "minio-2"])
+    node.host.state.update { state in
+      state.process = [EnvironmentVariable(name: "MINIO_CONFIG_ENV_FILE", value: path, line: nil)]
+      state.unit.environment = ["MINIO_CONFIG_ENV_FILE=\(path)"]
+      state.unit.environmentFiles = []
+      state.changed[path] = Clock.realtimeMicroseconds() + 1_000_000
+    }
+    let plan = try node.plan(enabling)
+    #expect(plan.refusal == nil, "\(plan.refusal?.message ?? "")")
+    #expect(plan.findings.contains { $0.rule == "volumes-pools-unknown" })
+    let other = try node.plan(volumes("http://minio-{1...2}:9000/other"))
+    #expect(other.refusal?.message.contains("the pools of its present files") == true)
+  }
+
+  private static let minio = "/usr/local/bin/minio"
+
+  @Test(
+    "the words that the process was started with count, and not the unit as it was edited since")
+  func commandLine() throws {
+    let node = node(["minio-1", "minio-2"])
+    node.host.state.update { state in
+      state.files["/etc/default/minio"] = Array("MINIO_BROWSER=on\n".utf8)
+      state.process = []
+      state.arguments = [Self.minio, "server", Self.first]
+      state.unit.execStart = [Self.minio, "server", "http://minio-{1...2}:9000/other"]
+    }
+    let refusal = try #require(try node.plan([], kind: .restart).refusal)
+    #expect(
+      refusal.message.contains(
+        "the server's command line would change the pools of the running server: pool 1 (\(Self.first))"
+      ), "\(refusal.message)")
+  }
+
+  @Test("a start that was never confirmed is not the measure: what ran before can be put back")
+  func neverConfirmed() throws {
+    let node = node(["minio-1"], outside: ["minio-2", "minio-3", "minio-4"])
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    let grown = "\(Self.first) http://minio-{3...4}:9000/data"
+    // Every server hangs with another pool, and nothing was rolled back.
+    node.host.state.update { state in
+      state.unit.activeState = "activating"
+      let text = String(decoding: state.files["/etc/default/minio"] ?? [], as: UTF8.self)
+      state.files["/etc/default/minio"] = Array(text.replacing(Self.first, with: grown).utf8)
+      state.process = FakeNodeHost.variables(text.replacing(Self.first, with: grown))
+    }
+    #expect(try node.plan(volumes(Self.first)).refusal == nil)
+    let other = try #require(try node.plan(volumes("http://minio-{1...2}:9000/other")).refusal)
+    #expect(other.message.contains("the pools of generation 1 of its file"))
+  }
+
+  @Test("a server that once tried without any drive has no pools to lose")
+  func nothingNamed() throws {
+    let node = node(["minio-1", "minio-2"])
+    node.host.state.update { state in
+      state.files["/etc/default/minio"] = Array("MINIO_BROWSER=on\n".utf8)
+      state.unit.activeState = "failed"
+      state.unit.mainPID = 0
+      state.unit.execMainStartRealtimeMicroseconds = 1
+      state.process = []
+    }
+    let plan = try node.plan(volumes(Self.first))
+    #expect(plan.refusal == nil && !plan.findings.contains { $0.rule == "volumes-pools" })
+  }
+
+  @Test("what an automatic rollback would put back is warned of, if it names other pools")
+  func before() throws {
+    let node = node(["minio-1"], outside: ["minio-2", "minio-3", "minio-4"])
+    node.host.state.update { state in
+      state.files["/etc/default/minio"] = Array(
+        plainFile.replacing("9000/data", with: "9000/other").utf8)
+    }
+    let plan = try node.plan(volumes(Self.first))
+    #expect(plan.refusal == nil, "\(plan.refusal?.message ?? "")")
+    let finding = try #require(plan.findings.first { $0.rule == "volumes-pools-before" })
+    #expect(finding.severity == .warning)
+    #expect(finding.message.contains("would change the pools of the running server"))
   }
 
   @Test("what ran before may run again when a rollout is taken back")

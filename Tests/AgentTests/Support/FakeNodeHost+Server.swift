@@ -159,6 +159,7 @@ extension FakeNodeHost {
       }
       return host.state.withLock { pid == 1 ? $0.initial : $0.process }
     }
+    func arguments(of pid: Int32) -> [String]? { host.state.withLock { $0.arguments } }
     func home(of user: String) -> String? { "/home/\(user)" }
     func bootID() -> String { host.state.withLock { $0.boot } }
     func usage() -> ProcessUsage? {

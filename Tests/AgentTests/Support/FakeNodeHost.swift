@@ -77,6 +77,8 @@ final class FakeNodeHost: Sendable {
     /// Where files are, if not as they are named and root's alone.
     var places: [String: ConfigFilePlace] = [:]
     var process: [EnvironmentVariable] = []
+    /// What it was started with; nil for what the unit says.
+    var arguments: [String]?
     /// The server's program as a file, nil for none, and the one that runs.
     var program: FakeProgram? = FakeProgram(inode: 1, text: "minio")
     var runningProgram = FakeProgram(inode: 1, text: "minio")

@@ -316,6 +316,10 @@ extension LabTests {
       }
       let stolen = try lab.keyturn("pki", "renew", "minio-2", "--pki", lab.pki)
       #expect(stolen.status != 0 && stolen.stderr.contains("was revoked"), "\(stolen.stderr)")
+      // Its holder has no vote, and gets nothing.
+      let rollout = try lab.keyturn("restart", "--yes")
+      #expect(rollout.status == 4, "\(rollout.stdout)\(rollout.stderr)")
+      #expect(rollout.stderr.contains("was revoked"), "\(rollout.stderr)")
       let status = try lab.keyturn("status")
       #expect(
         status.status == 1

@@ -64,7 +64,9 @@ extension LabTests {
       }
       for change in Self.changes {
         for node in lab.nodes { try lab.exec(node, change.make) }
+        let changed = try digests()
         try isRefused("minio-[1-3]: \(change.says)", apply())
+        #expect(try digests() == changed)
         for node in lab.nodes { try lab.exec(node, change.undo) }
         #expect(try digests() == before)
       }
@@ -86,7 +88,7 @@ extension LabTests {
       let again = try apply()
       #expect(again.status == 0 && again.stdout.contains("nothing to do"), "\(again.stderr)")
 
-      // A key was sealed since, and the last generation is another.
+      // Another rollout came in between.
       let later = lab.directory.path("later.plan")
       let removal = try lab.keyturn("plan", "--unset", "MINIO_BROWSER", "--out", later)
       #expect(removal.status == 0, "\(removal.stderr)")

@@ -60,7 +60,9 @@ import Testing
       let plan = try JSON.decode(SavedPlan.self, from: Array(text.utf8))
       return Set(
         [plan.settingsDigest]
-          + plan.nodes.flatMap { [$0.basis["file"] ?? "", $0.basis["result"] ?? ""] })
+          + plan.nodes.flatMap { node in
+            ["file", "result", "unit", "program"].map { node.basis[$0] ?? "" }
+          })
     }
     #expect(try digests(first).isDisjoint(with: digests(second)))
   }
@@ -90,7 +92,7 @@ import Testing
       { $0.keyManager = "kms: 2 nodes" }
     ),
     (
-      "the node's inventory was \"not told\" and is \"number 2",
+      "the node's inventory was \"not known\" and is \"number 2",
       {
         $0.inventory = InventoryReference(
           number: 2, digest: .ofFields([""]), content: .ofFields([""]))
@@ -98,9 +100,14 @@ import Testing
     ),
     ("the agent's state directory is another one", { $0.incarnation = Incarnation(random: 3, 4) }),
     (
-      "what the checks warn of was \"\" and is \"clock\"",
-      { $0.findings = [Finding(.warning, rule: "clock", message: "it is off", remedy: nil)] }
+      "what has to be agreed to was \"\" and is \"the pools\"",
+      {
+        $0.findings = [
+          Finding(.warning, rule: "volumes-pools", message: "the pools", remedy: nil)
+        ]
+      }
     ),
+    ("the server's unit is not known now", { $0.unit = nil }),
     (
       "why the server would have to restart was",
       { $0.restartReason = "its last start was not confirmed" }
@@ -178,16 +185,76 @@ import Testing
     #expect(without.host.errors.contains("a.plan holds no settings"))
   }
 
-  @Test(
-    "consent of the plan is not asked again: --restart, --change-pools and --create-key are its own"
-  )
+  @Test("what a plan allows is said again, and nothing that the file says")
   func consent() throws {
     let plan = try saved(" --restart --change-pools --create-key")
+    let (code, host) = apply(plan, agents())
+    #expect(code == .voteRefused)
+    for option in ["--restart", "--change-pools"] {
+      #expect(host.errors.contains("the plan was made with \(option): give it again"))
+    }
+    #expect(host.errors.contains("or another --create-key"))
     let agents = agents()
-    #expect(apply(plan, agents).code == .done)
+    let all = "--settings kms.env --restart --change-pools --create-key"
+    #expect(apply(plan, agents, all).code == .done)
     let request = try #require(agents[0].request)
     #expect(request.request.changesPools == true && request.request.createKey)
     #expect(request.rollout.withoutRestart != true)
+  }
+
+  @Test("a plan that restarts no server is not followed by a restart of all")
+  func restarts() throws {
+    func agents(_ why: String) -> [FakeAgent] {
+      Sample.names.map { name in
+        var plan = PlanAnswer.sample(name, changes: name == "minio-2", isKept: true)
+        if name == "minio-1" { plan.whyRestart = why }
+        return FakeAgent(name, plan: plan)
+      }
+    }
+    let planned = Sample.run("plan --settings kms.env --out a.plan", agents(""))
+    let plan = try #require(planned.host.created["a.plan"])
+    let later = agents("its file was changed since its start")
+    let (code, host) = apply(plan, later)
+    #expect(code == .voteRefused)
+    #expect(host.errors.contains("the plan restarts no server, and all would be restarted now"))
+    #expect(host.errors.contains("minio-1: why the server would have to restart was"))
+    #expect(later.allSatisfy { $0.request == nil })
+  }
+
+  @Test("where nothing is left to do it is still the same settings, cluster and person that count")
+  func done() throws {
+    let plan = try saved()
+    let same = Sample.names.map { FakeAgent($0, plan: .sample($0, changes: false)) }
+    let (code, host) = apply(plan, same, "--unset MINIO_BROWSER")
+    #expect(code == .voteRefused && host.errors.contains("the plan does not set or remove"))
+  }
+
+  @Test("a file that somebody else has written is refused, and nothing in it ends the program")
+  func hostile() throws {
+    let plan = try JSON.decode(SavedPlan.self, from: Array(try saved().utf8))
+    let changes: [(String, (inout SavedPlan) -> Void)] = [
+      ("it names a node twice", { $0.nodes.append($0.nodes[0]) }),
+      ("is no name of a node", { $0.nodes[0].name = "a\u{1B}[2J" }),
+      (
+        "more nodes or variables",
+        { $0.nodes = (0...4_096).map { .init(name: "n\($0)", basis: [:]) } }
+      ),
+      ("which this program does not know", { $0.nodes[0].basis["moon"] = "full" }),
+      ("a name in it is too long", { $0.createdBy = String(repeating: "a", count: 400) }),
+    ]
+    for (text, change) in changes {
+      var other = plan
+      change(&other)
+      let agents = agents()
+      let (code, host) = apply(JSON.line(other), agents)
+      #expect(code == .badConfiguration && host.errors.contains(text), "\(host.errors)")
+      #expect(agents.allSatisfy { $0.calls == 0 })
+    }
+    var large = plan
+    large.nodes += ["a9223372036854775807", "a9223372036854775806"].map {
+      .init(name: $0, basis: [:])
+    }
+    #expect(apply(JSON.line(large), agents()).code == .voteRefused)
   }
 
   @Test("what is no plan, or of another format, is refused before any node is asked")

@@ -54,7 +54,8 @@ package enum NodeNames {
     let end = label.index(after: last)
     let digits = label[..<end].reversed().prefix(while: \.isASCIIDigit).reversed()
     let start = label.index(end, offsetBy: -digits.count)
-    guard let number = Int(String(digits)) else {
+    // A number that counts nodes, and can be added to.
+    guard let number = Int32(String(digits)).map(Int.init) else {
       return (Shape(prefix: name, suffix: "", width: 0), nil)
     }
     let width = digits.count > 1 && digits.first == "0" ? digits.count : 0

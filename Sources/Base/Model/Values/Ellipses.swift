@@ -28,22 +28,28 @@ package enum Ellipses {
     guard text.utf8.count <= patternBytes || !text.contains("{") else {
       throw Problem(message: "is longer than \(patternBytes) bytes", isOfSize: true)
     }
-    var texts = [""]
+    // All of it is read before any text is made.
+    var parts: [(literal: Substring, numbers: Numbers)] = []
+    var count = 1
     var rest = text[...]
     while let open = rest.firstIndex(of: "{") {
-      let literal = rest[..<open]
       guard let close = rest[open...].firstIndex(of: "}") else {
         throw Problem(message: "has a { without its }")
       }
-      let numbers = try range(rest[rest.index(after: open)..<close], limit: limit)
-      guard texts.count * numbers.count <= limit else {
-        throw Problem.beyond(limit)
-      }
+      let literal = rest[..<open]
       try checkLiteral(literal)
-      texts = numbers.flatMap { number in texts.map { $0 + literal + number } }
+      let numbers = try numbers(rest[rest.index(after: open)..<close])
+      parts.append((literal, numbers))
+      let (product, overflow) = count.multipliedReportingOverflow(by: numbers.range.count)
+      count = overflow ? .max : product
       rest = rest[rest.index(after: close)...]
     }
     try checkLiteral(rest)
+    if count > limit { throw Problem.beyond(limit) }
+    var texts = [""]
+    for (literal, numbers) in parts {
+      texts = numbers.texts.flatMap { number in texts.map { $0 + literal + number } }
+    }
     return texts.map { $0 + rest }
   }
 
@@ -52,7 +58,20 @@ package enum Ellipses {
     if literal.contains("...") { throw Problem(message: "has ... outside of { and }") }
   }
 
-  private static func range(_ text: Substring, limit: Int) throws(Problem) -> [String] {
+  private struct Numbers {
+    var range: ClosedRange<Int>
+    /// Digits that each has at least.
+    var width: Int
+
+    var texts: [String] {
+      range.map { number in
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+      }
+    }
+  }
+
+  private static func numbers(_ text: Substring) throws(Problem) -> Numbers {
     let bad = Problem(message: "must have the form {FIRST...LAST} with two decimal numbers")
     guard let dots = text.utf8.firstIndex(of: 0x2E), text[dots...].hasPrefix("...") else {
       throw bad
@@ -64,14 +83,7 @@ package enum Ellipses {
       last.utf8.count <= 9, let from = Int(first), let to = Int(last)
     else { throw bad }
     guard from <= to else { throw Problem(message: "counts down from \(from) to \(to)") }
-    guard to - from < limit else {
-      throw Problem.beyond(limit)
-    }
-    let padded = (first.hasPrefix("0") && first.utf8.count > 1) || last.hasPrefix("0")
-    return (from...to).map { number in
-      let digits = String(number)
-      let missing = padded ? max(0, last.utf8.count - digits.utf8.count) : 0
-      return String(repeating: "0", count: missing) + digits
-    }
+    let isPadded = (first.hasPrefix("0") && first.utf8.count > 1) || last.hasPrefix("0")
+    return Numbers(range: from...to, width: isPadded ? last.utf8.count : 0)
   }
 }

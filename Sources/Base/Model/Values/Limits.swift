@@ -73,6 +73,8 @@ package enum Limits {
   package static let inventoryNodes = 4096
   /// Drives of a pool of MINIO_VOLUMES that are compared one by one.
   package static let volumeDrives = 1 << 16
+  /// The names of these together, bytes.
+  package static let volumeDriveBytes = 8 << 20
   package static let inventoryKeyManagers = 64
   /// A node's, cluster's or host's name, characters.
   package static let nameCharacters = 64

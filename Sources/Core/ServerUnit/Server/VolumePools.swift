@@ -48,18 +48,21 @@ package struct VolumePools: Sendable, Hashable {
   // MARK: drives
 
   /// The drives of each pool, each `host:port/path` or a path, in their order; the pool's text where its patterns cannot
-  /// be expanded. Nil where all pools have more than `Limits.volumeDrives`.
+  /// be expanded. Nil where all pools together have more than `Limits.volumeDrives`, or than `Limits.volumeDriveBytes`.
   private var drives: [[String]]? {
-    var total = 0
+    var (total, bytes) = (0, 0)
     var all: [[String]] = []
     for pool in pools {
       var own: [String] = []
       for word in pool.words {
-        let left = Limits.volumeDrives - total
+        let left = min(
+          Limits.volumeDrives - total,
+          (Limits.volumeDriveBytes - bytes) / max(1, word.utf8.count))
         do throws(Ellipses.Problem) {
           let expanded = try Ellipses.expand(word, limit: left)
           own += expanded.map(drive)
           total += expanded.count
+          bytes += expanded.count * word.utf8.count
         } catch {
           if error.isOfSize { return nil }
           own = [pool.plainText]

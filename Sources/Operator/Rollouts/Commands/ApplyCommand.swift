@@ -65,7 +65,7 @@ struct ApplyCommand: Command {
     return try RolloutProcedure(
       context: context, options: options.rollout, goal: .settings(options.settings),
       rollback: options.rollback,
-      forcesRestart: options.forcesRestart || saved?.plan.forcesRestart ?? false,
+      forcesRestart: options.forcesRestart,
       savedPlan: saved.map { .follow($0.plan, $0.path) }, changesPools: options.pools.areChanged
     ).run()
   }

@@ -73,7 +73,7 @@ struct ResolveCommand: Command {
 
   /// Blocks until the rollout has ended on every node that answers, or the time for that is over.
   func run() throws(Refusal) -> CommandResult {
-    let cluster = try context.cluster(options.cluster)
+    let cluster = try context.clusterRefusingRevoked(options.cluster)
     let id = try context.rolloutID(options.id, cluster)
     var nodes = Nodes(id: id, rows: context.ask(cluster, .status))
     if let failure = nodes.rows[0].failure, nodes.rows.allSatisfy({ $0.failure != nil }) {

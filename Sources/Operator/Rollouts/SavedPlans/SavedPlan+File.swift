@@ -6,8 +6,13 @@ internal import Rollout
 extension SavedPlan {
   /// Writes a new file that only its owner may read.
   func write(to path: String, _ context: CommandContext) throws(Refusal) {
+    let bytes = JSON.encode(self, pretty: true) + [0x0A]
     do throws(Refusal) {
-      try context.host.create(path, JSON.encode(self, pretty: true) + [0x0A])
+      guard bytes.count <= Limits.savedPlanBytes else {
+        throw Refusal(
+          .failed, "it has \(bytes.count) bytes, and \(Limits.savedPlanBytes) can be read again")
+      }
+      try context.host.create(path, bytes)
     } catch {
       throw Refusal(
         .configuration,
@@ -36,9 +41,10 @@ extension SavedPlan {
     }
     guard format == Self.format else {
       throw refusal(
-        "\(path) has the format \"\(format)\", and this program reads \"\(Self.format)\": plan again with the program that applies"
+        "\(path) has the format \"\(format.cut(toBytes: Limits.nameInMessageBytes))\", and this program reads \"\(Self.format)\": plan again with the program that applies"
       )
     }
+    if let problem { throw refusal("\(path) is not a plan of keyturn plan --out: \(problem)") }
     if settings != nil, (content.mode ?? 0) & 0o077 != 0 {
       throw refusal(
         "\(path) holds settings and can be read by others than its owner; chmod 600 it, and change the secrets in it if others had a look"
@@ -50,20 +56,14 @@ extension SavedPlan {
   func requested(
     _ options: SettingsOptions, _ path: String, _ context: CommandContext
   ) throws(Refusal) -> RequestedSettings {
-    var requested: RequestedSettings
-    if options.isGiven {
-      requested = try RequestedSettings(options, context)
-      requested.request.createKey = requested.request.createKey || createKey
-    } else if let settings {
-      requested = RequestedSettings(
-        RolloutRequest(kind: .apply, changes: settings, createKey: createKey))
-    } else {
+    if options.isGiven { return try RequestedSettings(options, context) }
+    guard let settings else {
       throw Refusal(
         .validation,
         "nothing was touched: \(path) holds no settings; give the same ones again (--settings FILE, --api-key-file FILE, --unset KEY), or keep them in the plan with keyturn plan --out FILE --keep-settings"
       )
     }
-    if changesPools { requested.request.changesPools = true }
-    return requested
+    return RequestedSettings(
+      RolloutRequest(kind: .apply, changes: settings, createKey: options.createKey))
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Coordination
 internal import Crypto
+internal import KeyManager
 internal import Model
 internal import Rollout
 internal import Secrets
@@ -36,6 +37,8 @@ struct SavedPlan: Sendable, Codable {
   var changesPools: Bool
   /// Restart also where no server needs it.
   var forcesRestart: Bool
+  /// Whether servers would be restarted.
+  var restartsServers: Bool
   /// The settings themselves, where it was asked for.
   var settings: [SettingChange]?
   var nodes: [Node]
@@ -57,6 +60,7 @@ struct SavedPlan: Sendable, Codable {
     createKey = request.createKey
     changesPools = request.changesPools ?? false
     self.forcesRestart = forcesRestart
+    restartsServers = plan.restartsServers(request, isForced: forcesRestart)
     settings = keepsSettings ? request.changes : nil
     nodes = plan.rows.compactMap { row in
       row.answer.map { Node(name: row.name, basis: Basis.values(of: $0, salt)) }
@@ -75,7 +79,15 @@ struct SavedPlan: Sendable, Codable {
   /// What a node's answer rests on.
   enum Basis: String, CaseIterable {
     case file, result, generation, restart, unit, program, seal, keyManager, inventory, state
-    case warnings
+    case consent
+
+    /// Of a value that the node did not tell.
+    static let unknown = "not known"
+    /// The rules of findings that somebody agrees to who goes on. Others come and go, and change nothing of what is done.
+    private static let consented: Set = [
+      "volumes-pools", "volumes-pools-text", "volumes-pools-unknown", "volumes-pools-before",
+      KeySourceChange.lesserRule, KeyProofs.missingRule,
+    ]
 
     /// What it is called in a message.
     var name: String {
@@ -90,16 +102,30 @@ struct SavedPlan: Sendable, Codable {
       case .keyManager: "what the Key Managers tell"
       case .inventory: "the node's inventory"
       case .state: "the agent's state directory"
-      case .warnings: "what the checks warn of"
+      case .consent: "what has to be agreed to"
       }
     }
 
     /// Whether its value is for people to read.
     var isText: Bool {
       switch self {
-      case .generation, .restart, .seal, .keyManager, .inventory, .warnings: true
+      case .generation, .restart, .seal, .keyManager, .inventory, .consent: true
       case .file, .result, .unit, .program, .state: false
       }
+    }
+
+    /// The longest text of a value in a message, bytes.
+    private static let shownBytes = 300
+
+    /// What is said of two values that differ.
+    func difference(_ old: String?, _ new: String?) -> String {
+      let (old, new) = (old ?? Self.unknown, new ?? Self.unknown)
+      if isText {
+        let (then, now) = (old.cut(toBytes: Self.shownBytes), new.cut(toBytes: Self.shownBytes))
+        return "\(name) was \"\(then)\" and is \"\(now)\""
+      }
+      if old == Self.unknown { return "\(name) was not known at the plan" }
+      return "\(name) is \(new == Self.unknown ? "not known now" : "another one")"
     }
 
     static func values(of answer: PlanAnswer, _ salt: String) -> [String: String] {
@@ -115,25 +141,50 @@ struct SavedPlan: Sendable, Codable {
       case .file: salted([answer.path, answer.before?.hex])
       case .result: salted([answer.after?.hex, answer.environmentDigest.hex])
       case .generation: "\(answer.generation)"
-      case .restart: answer.restartReason.isEmpty ? "it need not" : answer.restartReason
-      case .unit: answer.unit?.hex ?? "not told"
-      case .program: salted([answer.programs?.installed?.digest.hex])
+      case .restart:
+        [answer.restartReason, answer.whyRestart ?? ""].filter { !$0.isEmpty }
+          .reduce(into: []) { if !$0.contains($1) { $0.append($1) } }.joined(separator: "; ")
+      case .unit: answer.unit.map { salted([$0.hex]) } ?? Self.unknown
+      case .program: answer.programs?.installed.map { salted([$0.digest.hex]) } ?? Self.unknown
       case .seal:
         answer.seal.map { "\($0.keyName) in \($0.enclave)" }
           ?? (answer.lifted == nil ? "none" : "lifted")
       case .keyManager:
         [answer.keyManager, answer.identities?.present, answer.identities?.wanted]
           .compactMap(\.self).joined(separator: ", ")
-      case .inventory: answer.inventory?.text ?? "not told"
-      case .state: answer.incarnation?.hex ?? "not told"
-      case .warnings:
-        Set(answer.findings.filter { $0.severity > .note }.map(\.rule)).sorted()
-          .joined(separator: " ")
+      case .inventory: answer.inventory?.text ?? Self.unknown
+      case .state: answer.incarnation?.hex ?? Self.unknown
+      case .consent:
+        answer.findings.filter { Self.consented.contains($0.rule) }.map(\.message)
+          .joined(separator: "; ")
       }
     }
   }
 
   // MARK: what is different
+
+  /// The longest name of a cluster or a person in it, bytes.
+  private static let nameBytes = 300
+
+  /// Why it cannot be used, whoever has written it; nil if it can.
+  var problem: String? {
+    if nodes.count > Limits.inventoryNodes || variables.count > Limits.settingsInChange {
+      return "it has more nodes or variables than there can be"
+    }
+    if Set(nodes.map(\.name)).count < nodes.count { return "it names a node twice" }
+    if let name = nodes.map(\.name).first(where: { Name.problem(in: $0) != nil }) {
+      return "\"\(name.cut(toBytes: Limits.nameInMessageBytes))\" is no name of a node"
+    }
+    if [cluster, createdBy].contains(where: { $0.utf8.count > Self.nameBytes }) {
+      return "a name in it is too long"
+    }
+    let words = Set(nodes.flatMap(\.basis.keys))
+    if let word = words.first(where: { Basis(rawValue: $0) == nil }) {
+      return
+        "it rests on \"\(word.cut(toBytes: Limits.nameInMessageBytes))\", which this program does not know: plan again with the program that applies"
+    }
+    return nil
+  }
 
   /// Whether these settings, given again, are those of the plan; a sentence for each thing that is not.
   func differences(of request: RolloutRequest, forcesRestart: Bool) -> [String] {
@@ -153,9 +204,15 @@ struct SavedPlan: Sendable, Codable {
         "the settings given have another value of \(names.joined(separator: ", or of ")) than the plan's, or another --create-key"
       )
     }
-    if forcesRestart && !self.forcesRestart { found.append("the plan was made without --restart") }
-    if request.changesPools ?? false && !changesPools {
-      found.append("the plan was made without --change-pools")
+    // What it allows is said again: whoever can write the file must not be able to say it.
+    for (option, then, now) in [
+      ("--restart", self.forcesRestart, forcesRestart),
+      ("--change-pools", changesPools, request.changesPools ?? false),
+    ] where then != now {
+      found.append(
+        then
+          ? "the plan was made with \(option): give it again"
+          : "the plan was made without \(option)")
     }
     return found
   }
@@ -175,6 +232,16 @@ struct SavedPlan: Sendable, Codable {
     return found
   }
 
+  /// The same for what becomes of the servers.
+  func differences(restartsServers: Bool) -> [String] {
+    if restartsServers == self.restartsServers { return [] }
+    return [
+      restartsServers
+        ? "the plan restarts no server, and all would be restarted now"
+        : "the plan restarts all servers, and none would be restarted now"
+    ]
+  }
+
   /// What each node tells otherwise now, as a clause; nodes without a difference are left out.
   func differences(of plan: ClusterPlan) -> [(name: String, value: String)] {
     let then = Dictionary(nodes.map { ($0.name, $0.basis) }, uniquingKeysWith: { $1 })
@@ -183,16 +250,11 @@ struct SavedPlan: Sendable, Codable {
       guard let before = then[row.name] else { return [(row.name, "it was not in the plan")] }
       let now = Basis.values(of: answer, salt)
       return Basis.allCases.filter { before[$0.rawValue] != now[$0.rawValue] }.map { basis in
-        let (old, new) = (before[basis.rawValue] ?? "not told", now[basis.rawValue] ?? "")
-        return (
-          row.name,
-          basis.isText
-            ? "\(basis.name) was \"\(old)\" and is \"\(new)\"" : "\(basis.name) is another one"
-        )
+        return (row.name, basis.difference(before[basis.rawValue], now[basis.rawValue]))
       }
     }
-      + nodes.filter { node in !plan.rows.contains { $0.name == node.name } }.map {
-        ($0.name, "it is no node any more")
+      + Set(then.keys).subtracting(plan.rows.map(\.name)).sorted().map {
+        ($0, "it is no node any more")
       }
   }
 }
