@@ -61,7 +61,7 @@ package final class HTTPSLink: AgentLink {
     case .connect(.timedOut), .connect(.unreachable):
       "is the host up, and its port open from here?"
     case .tls(let tls) where tls.kind == .unknownAuthority:
-      "ca.pem of the credentials is not of the authority that issued it"
+      "ca.pem of the credentials here is not of the authority that issued it: one of the two is of another CA (keyturn pki show says which certificate is whose; docs/use/runbooks.md, \"Change the certificate authority\")"
     default: nil
     }
   }

@@ -19,6 +19,8 @@ struct CAChangeLook: Sendable {
   }
   var rows: [Row]
   var change: CAChange
+  /// What is revoked, as far as the new CA's list knows.
+  var revoked: Revocations?
 
   var answers: [(name: String, answer: AuthoritiesAnswer)] {
     rows.compactMap { row in (try? row.answer.get()).map { (row.holder.name, $0) } }
@@ -125,6 +127,18 @@ struct CAChangeLook: Sendable {
 
   /// A program with a certificate of the old CA may run beside one with a new certificate of the same name.
   private static let recentSeconds: Int64 = 120
+
+  /// By how much clocks may differ, and within what all hosts that answer have a list.
+  private static let revokingSeconds: Int64 = 10
+
+  /// Whether nobody takes any more what a person was seen with: it was shown before the person was revoked. What was
+  /// shown later was issued later, and counts.
+  func isRevoked(_ person: Person) -> Bool {
+    revoked?.entries.contains { entry in
+      entry.role == person.role && entry.name == person.name
+        && person.at <= entry.issuedUntil + Self.revokingSeconds
+    } ?? false
+  }
 
   /// Whose certificates of another CA than the new are in use, as far as the hosts have seen it.
   ///

@@ -147,6 +147,12 @@ struct PKIIssueCommand: Command {
       return context.send(
         list, to: cluster, without: hosts.map(\.name), isChanged: !hosts.isEmpty)
     }
+    for name in options.joining {
+      context.console.message(
+        .note,
+        "certificates that \(name) was given before stay valid: where another host takes that name, or a key was stolen, keyturn pki issue --replace \(name) revokes them"
+      )
+    }
     return CommandResult(.done, isChanged: !hosts.isEmpty)
   }
 

@@ -2,6 +2,7 @@
 internal import API
 internal import Coordination
 internal import Model
+internal import Rollout
 internal import Threads
 
 /// `keyturn pki revoke`: the certificates of a holder count no more, from now on.
@@ -38,8 +39,8 @@ struct PKIRevokeCommand: Command {
       witness: they refuse the holder within a second, on open connections too, and after their next start. Certificates
       that are issued afterwards count. A node that is revoked needs another file to join with, and pki renew refuses it
       until then. What is revoked stays so, therefore it asks first. A rollout that has begun goes on. A name that is in
-      no inventory, that has no certificate in a directory of its name beside the authority, and that no agent has seen
-      since its start, is warned of.
+      no inventory and was not retired, that has no certificate in a directory of its name beside the authority, and that
+      no agent has seen since its start, is warned of.
 
       The hosts' lists are asked for first: where revocations.json was lost, or is an older copy, it takes back what they
       have. Where it was lost all must answer, or be named with --without.
@@ -62,13 +63,13 @@ struct PKIRevokeCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     let own = cluster.connections.principal
+    let directory = options.authority ?? CertificateOptions.directory
     if let role = options.role, own.role == role, options.names.contains(own.name) {
       throw Refusal(
         .validation,
-        "this command's own certificate is \(own.uri): revoke it with the credentials of another operator; nothing was revoked"
+        "this command's own certificate is \(own.uri), and the agents would refuse it midway: revoke it with the credentials of another operator, or make one first: keyturn pki issue --pki \(directory) --role operator --name \(Self.rescue(own.name)), then run this again with --credentials \(directory)/\(Self.rescue(own.name)); nothing was revoked"
       )
     }
-    let directory = options.authority ?? CertificateOptions.directory
     tellStrangers(cluster, directory)
     if let role = options.role, !options.isUnasked,
       let result = context.confirm(
@@ -79,7 +80,8 @@ struct PKIRevokeCommand: Command {
     }
     let issuer = try context.authority(
       directory, passphraseFile: options.passphraseFile, of: cluster.inventory)
-    _ = try context.takeBackRevocations(from: cluster, issuer, options.revoking.known)
+    _ = try context.takeBackRevocations(
+      from: cluster, issuer, options.revoking.known, doubting: options.names)
     let holders = options.role.map { role in options.names.map { (role: role, name: $0) } } ?? []
     guard
       let list = holders.isEmpty
@@ -99,7 +101,10 @@ struct PKIRevokeCommand: Command {
     return context.send(list, to: cluster, isChanged: !holders.isEmpty)
   }
 
-  /// A node that has left may be meant, or a name that is mistyped. Blocks while the agents are asked for a person.
+  /// A name for the certificate that one's own is revoked with.
+  private static func rescue(_ own: String) -> String { own == "rescue" ? "rescue-2" : "rescue" }
+
+  /// A name may be mistyped. Blocks while the agents are asked for a person, or for a node that may have left.
   private func tellStrangers(_ cluster: Cluster, _ directory: String) {
     guard let role = options.role else { return }
     let isPerson = role != .node && role != .witness
@@ -111,13 +116,23 @@ struct PKIRevokeCommand: Command {
       }
     }
     let seen = isPerson && !unknown.isEmpty ? people(cluster) : []
-    for name in unknown where !seen.contains(where: { $0.role == role && $0.name == name }) {
+    let left = role == .node && !unknown.isEmpty ? retired(cluster) : []
+    for name in unknown
+    where !left.contains(name) && !seen.contains(where: { $0.role == role && $0.name == name }) {
       let missing =
         isPerson
         ? "no certificate of \(role.rawValue) \(name) is known: there is none in \(directory)/\(name), and no agent that answers has seen one since its start"
-        : "the inventory has no \(role.rawValue) \(name)"
+        : role == .node
+          ? "the inventory has no node \(name), only \(NodeNames.folded(cluster.names)), and none of that name is known to have been retired"
+          : "the inventory has no witness \(name)"
       context.console.message(.warning, "\(missing): see that the name is right")
     }
+  }
+
+  /// Nodes that have left the cluster, as the others have agreed.
+  private func retired(_ cluster: Cluster) -> [String] {
+    cluster.inventory.outsideNodes
+      + context.ask(cluster, .inventory).flatMap { $0.answer?.agreed.retired ?? [] }
   }
 
   private func isIssued(_ role: Role, _ name: String, in directory: String) -> Bool {

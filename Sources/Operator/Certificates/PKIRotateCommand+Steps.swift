@@ -51,7 +51,8 @@ extension PKIRotateCommand {
     }
     let isMoved = try moveOwn(issuer, change)
     let unlisted = try sendRevocations(issuer, to: try self.cluster(revokedBy: issuer))
-    let now = self.look(try self.cluster(revoked: issuer.revoked()), change)
+    let revoked = try issuer.revoked()
+    let now = self.look(try self.cluster(revoked: revoked), change, revoked)
     if let ended = unfinished(now, unlisted) { return ended }
     return toldOfPeople(
       now,
@@ -81,7 +82,7 @@ extension PKIRotateCommand {
     if !people.isEmpty {
       throw Refusal(
         .validation,
-        "\(people.map(\.text).joined(separator: ", ")): seen with a certificate of a CA that would be trusted no more: give them another one first, or see that who says so is to be believed; nothing was made and nothing was changed"
+        "\(people.map(\.text).joined(separator: ", ")): seen with a certificate of a CA that would be trusted no more: give them another one first, or see that who says so is to be believed\(Self.waiting(people)); nothing was made and nothing was changed"
       )
     }
     let certificate = try ownCertificate()
@@ -165,7 +166,7 @@ extension PKIRotateCommand {
 
   private func toldOfPeople(_ look: CAChangeLook, isChanged: Bool) -> CommandResult {
     let people = othersUsingFormer(look)
-    for person in people {
+    for person in people where person.isLast {
       context.console.message(
         .warning,
         "\(person.text) uses a certificate of the old CA, and trusts that alone: keyturn pki issue --pki \(nextDirectory) --role \(person.role.rawValue) --name \(person.name) --out DIR makes another one; put its three files in place of the old"
@@ -192,18 +193,18 @@ extension PKIRotateCommand {
       "all \(look.rows.count) agents and witnesses show certificates of the new CA")
   }
 
-  /// People besides this command, and other programs that use its certificate.
+  /// People besides this command, and other programs that use its certificate; not those who were revoked.
   private func othersUsingFormer(_ look: CAChangeLook) -> [CAChangeLook.Person] {
-    var switched: Int64 = .min
-    if let own = try? ownCertificate(), let facts = try? context.workshop.describe(own) {
-      switched =
-        facts.validFromMicroseconds / 1_000_000 + Revocations.beginsBeforeIssue + Self.clockSeconds
-      let principal = facts.principal
-      return look.people(context.now, without: options.without).filter { person in
-        person.role != principal?.role || person.name != principal?.name || person.at > switched
-      }
+    let people = look.people(context.now, without: options.without).filter { !look.isRevoked($0) }
+    guard let own = try? ownCertificate(), let facts = try? context.workshop.describe(own) else {
+      return people
     }
-    return look.people(context.now, without: options.without)
+    let switched =
+      facts.validFromMicroseconds / 1_000_000 + Revocations.beginsBeforeIssue + Self.clockSeconds
+    let principal = facts.principal
+    return people.filter { person in
+      person.role != principal?.role || person.name != principal?.name || person.at > switched
+    }
   }
 
   /// By how much clocks may differ, and until when this command may have used its former certificate.
@@ -212,10 +213,22 @@ extension PKIRotateCommand {
   private func refuseWhilePeople(_ look: CAChangeLook, _ then: String) throws(Refusal) {
     let people = othersUsingFormer(look).filter { !options.without.contains($0.name) }
     if people.isEmpty { return }
+    let others =
+      people.contains(where: \.isLast)
+      ? "; give each another one (keyturn pki issue --pki \(nextDirectory)), or give them up with --without, or the host that says so, if it is not to be believed"
+      : ""
     throw Refusal(
       .validation,
-      "certificates of the old CA are in use, and \(then): \(people.map(\.text).joined(separator: ", ")); give each another one (keyturn pki issue --pki \(nextDirectory)), or give them up with --without, or the host that says so, if it is not to be believed; no host was changed"
+      "certificates of the old CA are in use, and \(then): \(people.map(\.text).joined(separator: ", "))\(others)\(Self.waiting(people)); no host was changed"
     )
+  }
+
+  /// What there is to do about those who have another certificate already.
+  private static func waiting(_ people: [CAChangeLook.Person]) -> String {
+    let names = people.filter { !$0.isLast }.map(\.name)
+    if names.isEmpty { return "" }
+    return
+      "; \(names.joined(separator: ", ")): has shown another one since: run it again two minutes after that time, when no other program can be seen with the old one"
   }
 
   private func requireOwn(_ change: CAChange) throws(Refusal) {
@@ -233,7 +246,7 @@ extension PKIRotateCommand {
       nextDirectory, passphraseFile: options.certificate.passphraseFile)
     // Whoever answers with a stolen key must not get a new certificate for it.
     let cluster = try cluster(revokedBy: issuer)
-    let look = look(cluster, change)
+    let look = look(cluster, change, try issuer.revoked())
     try requireAll(look)
     try requireOwn(change)
     let late = look.withoutNext.filter { !options.without.contains($0) }
@@ -280,7 +293,7 @@ extension PKIRotateCommand {
     let issuer = try context.authority(
       nextDirectory, passphraseFile: options.certificate.passphraseFile)
     let cluster = try cluster(revokedBy: issuer)
-    let look = look(cluster, change)
+    let look = look(cluster, change, try issuer.revoked())
     try requireAll(look)
     try requireOwn(change)
     let late = Set(look.withoutNext + look.showingFormer.map(\.name))

@@ -50,7 +50,8 @@ struct PKIRotateCommand: Command {
       Without an option: makes the new CA in --new, with the passphrase of the one in use if that has one, and has every
       agent and witness trust both. Once all do, the certificate that this command uses is replaced by one of the new CA
       for the same key. It names the people who were seen with certificates of the old one: each needs another one
-      (keyturn pki issue --pki ./pki-new) before the next step, as theirs trust the old CA alone.
+      (keyturn pki issue --pki ./pki-new) before the next step, as theirs trust the old CA alone. Who was revoked since is
+      not named.
 
       With --issue every agent and witness gets a certificate of the new CA for a new key, as by pki renew. It is refused
       while one of them does not answer or does not trust both, or while people still use certificates of the old CA.
@@ -144,7 +145,7 @@ struct PKIRotateCommand: Command {
   }
 
   func look(
-    _ cluster: Cluster, _ change: CAChange
+    _ cluster: Cluster, _ change: CAChange, _ revoked: Revocations? = nil
   ) -> CAChangeLook {
     let holders = cluster.certificateHolders
     let rows = Parallel.map(holders, atOnce: Limits.renewalsAtOnce) { holder in
@@ -152,7 +153,7 @@ struct PKIRotateCommand: Command {
     }
     return CAChangeLook(
       rows: Array(zip(holders, rows)).map { CAChangeLook.Row(holder: $0, answer: $1) },
-      change: change)
+      change: change, revoked: revoked)
   }
 
   /// Who did not answer, told; those that are given up left out.

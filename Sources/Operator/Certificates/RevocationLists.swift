@@ -35,10 +35,16 @@ extension CommandContext {
     return try self.cluster(options, warns: false, revoked: issuer.revoked())
   }
 
+  /// Before anything is signed: that this is the CA that the hosts trust.
+  ///
+  /// - Parameters:
+  ///   - replacing: hosts that are not waited for.
+  ///   - doubting: those that are to be revoked, whose word does not count.
   func takeBackRevocations(
     from cluster: Cluster, _ issuer: any CertificateIssuer, _ known: RevocationOptions,
-    replacing: [String] = []
+    replacing: [String] = [], doubting: [String] = []
   ) throws(Refusal) -> Bool {
+    try requireTrust(in: issuer, cluster, without: replacing + doubting + known.without)
     let names = cluster.certificateHolders.map(\.name)
     if let stranger = known.without.first(where: { !names.contains($0) }) {
       throw Refusal(
@@ -47,6 +53,24 @@ extension CommandContext {
       )
     }
     return try takeBackRevocations(from: cluster, issuer, without: known.without + replacing)
+  }
+
+  /// After a change of the CA the old one's directory signs what nobody takes. Refused only where somebody answers, and
+  /// nobody who does trusts it: beside an honest host one that lies holds up nothing, and `--without` leaves it out.
+  private func requireTrust(
+    in issuer: any CertificateIssuer, _ cluster: Cluster, without: [String]
+  ) throws(Refusal) {
+    let answers = Parallel.ask(
+      .authorities,
+      of: (cluster.members + cluster.connections.witnesses).filter { !without.contains($0.name) },
+      milliseconds: Self.answerMilliseconds
+    ).compactMap(\.answer)
+    let key = issuer.certificate.key
+    if answers.isEmpty || answers.contains(where: { $0.trusted.contains(key) }) { return }
+    throw Refusal(
+      .validation,
+      "no agent that answers trusts the CA of --pki (./pki if left out): a change of the CA is finished, and the new one's directory is to take its place (mv pki pki-old && mv pki-new pki), or it is another cluster's; name the CA in use with --pki; nothing was signed"
+    )
   }
 
   /// Takes back what the hosts' lists have and the authority's lacks, so that no list goes out that they refuse, or that

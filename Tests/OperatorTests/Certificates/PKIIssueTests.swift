@@ -37,7 +37,9 @@ struct PKIIssueTests {
   @Test("--join writes it for some, and refuses a name that the inventory lacks before any")
   func some() {
     let workshop = FakeWorkshop()
-    #expect(run("pki issue --join minio-2 kms-1 --days 3 --out /x", workshop).code == .done)
+    let joined = run("pki issue --join minio-2 kms-1 --days 3 --out /x", workshop)
+    #expect(joined.code == .done)
+    #expect(joined.host.errors.contains("keyturn pki issue --replace kms-1 revokes them"))
     let issued = workshop.issuer.issued.withLock { $0 }
     #expect(issued.map(\.file) == ["/x/minio-2.join", "/x/kms-1.join"])
     #expect(issued.allSatisfy { $0.days == 3 })

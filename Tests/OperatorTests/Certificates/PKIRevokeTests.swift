@@ -5,6 +5,7 @@ import Crypto
 import JSONCoding
 import Model
 @testable import Operator
+import Rollout
 import Testing
 import Threads
 
@@ -67,6 +68,58 @@ struct PKIRevokeTests {
     bobs.facts.principal = Principal(cluster: "prod", role: .operator, name: "bob")
     #expect(!warns("--role operator bob", bobs, files: ["./pki/bob/cert.pem"]))
     #expect(warns("--role observer bob", bobs, files: ["./pki/bob/cert.pem"]))
+  }
+
+  @Test("a node that was retired, or is named outside, is none that is mistyped")
+  func retired() throws {
+    let inventory = try JSON.decode(Inventory.self, from: Array(PKIIssueTests.inventory.utf8))
+    var before = inventory
+    before.nodes.append(Inventory.Node(name: "minio-5", address: "minio-5"))
+    let agents = agents
+    agents[1].agreed.update { $0 = AgreedInventory(first: before).next(inventory) }
+    func warning(_ name: String) -> String {
+      let ended = run("pki revoke --yes --role node \(name)", agents)
+      #expect(ended.code == .done, "\(ended.host.errors)")
+      return ended.host.errors
+    }
+    #expect(!warning("minio-5").contains("see that the name is right"))
+    let other = warning("minio-6")
+    #expect(other.contains("no node minio-6, only minio-[1-2], and none of that name"), "\(other)")
+    #expect(other.contains("see that the name is right"))
+  }
+
+  @Test(
+    "a CA that nobody trusts any more signs nothing, and adds nothing to its list",
+    arguments: [
+      "pki revoke", "pki revoke --yes --role operator bob", "pki issue --replace minio-1",
+      "pki renew", "pki renew minio-1",
+    ])
+  func replaced(_ arguments: String) {
+    var workshop = FakeWorkshop()
+    workshop.issuer.key = .sha256([1])
+    workshop.issuer.list = Revocations(cluster: "prod")
+    let agents = agents
+    agents[0].revocations.update { $0 = Self.list(3) }
+    let (code, host) = run(arguments, agents, workshop)
+    #expect(code == .validationRefused, "\(host.errors)")
+    #expect(host.errors.contains("no agent that answers trusts the CA of --pki"))
+    #expect(workshop.issuer.added.withLock(\.isEmpty))
+    #expect(workshop.issuer.takenBack.withLock(\.isEmpty))
+    #expect(workshop.issuer.issued.withLock(\.isEmpty))
+    #expect(workshop.issuer.renewed.withLock(\.isEmpty))
+    #expect(agents.allSatisfy { $0.installed.withLock(\.isEmpty) })
+  }
+
+  @Test("who is revoked is not asked whether the CA is the right one")
+  func doubted() {
+    var workshop = FakeWorkshop()
+    workshop.issuer.key = .sha256([1])
+    workshop.issuer.list = Revocations(cluster: "prod")
+    let agents = [
+      FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1", .unreachable),
+    ]
+    #expect(run("pki revoke --yes --role node minio-1", agents, workshop).code == .unknown)
+    #expect(workshop.issuer.added.withLock(\.count) == 1)
   }
 
   @Test("without a name the list is sent again, and nothing is added")
@@ -213,7 +266,10 @@ struct PKIRevokeTests {
   )
   func refused() {
     let (agents, workshop) = (agents, FakeWorkshop())
-    #expect(run("pki revoke --role operator alice", agents, workshop).code == .validationRefused)
+    let own = run("pki revoke --role operator alice", agents, workshop)
+    #expect(own.code == .validationRefused)
+    #expect(own.host.errors.contains("keyturn pki issue --pki ./pki --role operator --name rescue"))
+    #expect(own.host.errors.contains("--credentials ./pki/rescue"), "\(own.host.errors)")
     var other = FakeWorkshop()
     other.issuer.cluster = "test"
     #expect(run("pki revoke --yes --role operator bob", agents, other).code == .badConfiguration)

@@ -256,6 +256,8 @@ struct PKIRotateTests {
     #expect(!begun.host.errors.contains("eve"), "her certificate has ended")
     let refused = cas.run(Self.steps[1])
     #expect(refused.code == .validationRefused && refused.host.errors.contains("operator bob ("))
+    #expect(refused.host.errors.contains("give each another one"))
+    #expect(!refused.host.errors.contains("two minutes"), "\(refused.host.errors)")
     #expect(cas.state.withLock { $0.hosts.values.allSatisfy { $0.own == "a" } })
     // He has shown another one since, elsewhere.
     see([Self.person("bob", "b", ago: 4_000)], on: "minio-2")
@@ -265,8 +267,32 @@ struct PKIRotateTests {
     see([Self.person("bob", "b", ago: 5)], on: "minio-2")
     let last = cas.run(Self.steps[2])
     #expect(last.code == .validationRefused && last.host.errors.contains("operator bob ("))
+    #expect(last.host.errors.contains("bob: has shown another one since: run it again two minutes"))
+    #expect(!last.host.errors.contains("give each another one"), "\(last.host.errors)")
     #expect(cas.run(Self.steps[2] + " --without bob").code == .done)
     #expect(cas.state.withLock { $0.violations }.isEmpty)
+  }
+
+  @Test("who was revoked after the last use needs no other certificate, and holds up nothing")
+  func revokedPeople() {
+    let cas = FakeCAs()
+    let bob = Self.person("bob", "a", ago: 60)
+    cas.state.update { state in
+      state.hosts["minio-1"]?.people = [bob]
+      state.revoked = [.init(role: .observer, name: "bob", issuedUntil: bob.at + 1)]
+    }
+    // Another holder of that name; one who was seen after that, with a certificate that was issued later.
+    #expect(cas.run(Self.steps[0]).host.errors.contains("operator bob ("))
+    cas.state.update {
+      $0.revoked = [.init(role: .operator, name: "bob", issuedUntil: bob.at - 30)]
+    }
+    #expect(cas.run(Self.steps[1]).code == .validationRefused)
+    cas.state.update {
+      $0.revoked = [.init(role: .operator, name: "bob", issuedUntil: bob.at + 1)]
+    }
+    let again = cas.run(Self.steps[0])
+    #expect(again.code == .done && !again.host.errors.contains("bob"), "\(again.host.errors)")
+    #expect(cas.run(Self.steps[1]).code == .done && cas.run(Self.steps[2]).code == .done)
   }
 
   @Test(

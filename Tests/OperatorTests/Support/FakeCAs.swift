@@ -34,6 +34,8 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     var steps = 0
     /// How many lists of revoked certificates hosts have taken.
     var lists = 0
+    /// Whom the new CA's list revokes.
+    var revoked: [Revocations.Entry] = []
     /// Whether the old CA's directory has a list.
     var hasFormerList = true
   }
@@ -242,7 +244,9 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     }
     func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations? { nil }
     func revoked() throws(Refusal) -> Revocations? {
-      cas.state.withLock { $0.files[path] }.map { _ in Revocations(cluster: cluster) }
+      cas.state.withLock { state in
+        state.files[path].map { _ in Revocations(cluster: cluster, entries: state.revoked) }
+      }
     }
     func noteNothingRevoked() throws(Refusal) { try cas.step { $0.files[path] = "nobody" } }
     func revocations() throws(Refusal) -> SignedRevocations? {
