@@ -21,6 +21,8 @@ extension CommandContext {
 
   /// What any node's list revokes that is signed by a CA which this command trusts; nil for nobody.
   private func revoked(in cluster: Cluster) -> Revocations? {
+    // Others have nodes vote on nothing, and are told so before a node is asked.
+    guard cluster.connections.principal.role == .operator else { return nil }
     let rows = Parallel.ask(
       .revocations, of: cluster.members, milliseconds: Self.listMilliseconds)
     var seen: Set<SignedRevocations> = []
