@@ -7,6 +7,8 @@ internal import Model
 struct Cluster: Sendable {
   let inventory: Inventory
   let connections: AgentConnections
+  /// Whom the links refuse; nil where that is not known.
+  var revoked: Revocations?
   /// The CAs of the credentials, PEM.
   let authorities: String
   /// What is wrong with the inventory and harmless.
@@ -62,7 +64,7 @@ struct Cluster: Sendable {
       )
     }
     return Cluster(
-      inventory: inventory, connections: connections,
+      inventory: inventory, connections: connections, revoked: revoked,
       authorities: String(decoding: credentials.authority, as: UTF8.self),
       warnings: warnings + connections.warnings,
       notes: notes)

@@ -27,12 +27,18 @@ extension CommandContext {
       .revocations, of: cluster.members, milliseconds: Self.listMilliseconds)
     var seen: Set<SignedRevocations> = []
     var known: Revocations?
-    for signed in rows.compactMap(\.answer?.list) where seen.insert(signed).inserted {
-      guard
-        let list = try? workshop.verify(
+    for row in rows {
+      guard let signed = row.answer?.list, seen.insert(signed).inserted else { continue }
+      do throws(Refusal) {
+        let list = try workshop.verify(
           signed, of: cluster.inventory.cluster, by: cluster.authorities)
-      else { continue }
-      known = known?.merged(with: list) ?? list
+        known = known?.merged(with: list) ?? list
+      } catch {
+        console.message(
+          .warning,
+          "whom the list of revoked certificates of \(row.name) names is not known here, and nobody is refused for it: \(error.message) — while the CA changes, have a certificate of the new one and its ca.pem issued (keyturn pki issue)"
+        )
+      }
     }
     return known.flatMap { $0.entries.isEmpty ? nil : $0 }
   }

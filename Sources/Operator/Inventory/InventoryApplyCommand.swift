@@ -176,6 +176,12 @@ struct InventoryApplyCommand: Command {
     if !missing.isEmpty {
       ending.next.append(watch)
     } else {
+      if let file = options.file {
+        ending.next.append(
+          Ending.Step(
+            command: "cp \(file) inventory.json",
+            purpose: "or wherever yours is: other commands go by that, and say that it differs"))
+      }
       ending.next.append(
         plan.change.joining.isEmpty
           ? Ending.Step(command: "keyturn status", purpose: "all nodes and their inventory")

@@ -30,7 +30,7 @@ struct InventoryLook {
     if !others.isEmpty {
       let rest = try Cluster.connect(
         Inventory(cluster: cluster.inventory.cluster, nodes: others), options, context.host,
-        context.network)
+        context.network, revoked: cluster.revoked)
       rows += context.ask(rest, .inventory)
       members += rest.members
     }

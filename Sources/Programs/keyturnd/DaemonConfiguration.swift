@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CBuild
 import Files
+import Glibc
 import JSONCoding
 import Model
 import Secrets
@@ -38,7 +39,10 @@ struct DaemonConfiguration {
   var credentials = DaemonConfiguration.credentials
   var state = "/var/lib/keyturn"
   var listen: HostPort?
-  var socket = "/run/keyturn/agent.sock"
+  static let socket = "/run/keyturn/agent.sock"
+  /// Where the commands of root look, in a directory that is root's alone.
+  private static let statePlace = "/run/keyturn/state"
+  var socket = DaemonConfiguration.socket
   /// Where the service manager says which sockets it has handed over (sd_listen_fds(3)).
   var handed: [String: String] = [:]
 
@@ -91,11 +95,15 @@ struct DaemonConfiguration {
   /// Says to the commands of root beside the agent where its state is: as they use its credentials, they must use what
   /// these were renewed by. Another agent on the host, with credentials of its own, says nothing. Blocks on the disk.
   func tellState() throws(Refusal) {
-    if credentials != Self.credentials { return }
-    let path = "\(socket.lastIndex(of: "/").map { String(socket[..<$0]) } ?? ".")/state"
+    if credentials != Self.credentials || socket != Self.socket { return }
     do {
-      try NewFile.replace(path, Array("\(try NewFile.absolute(state))\n".utf8), mode: 0o600)
-    } catch { throw Refusal(.file, "\(error)") }
+      try NewFile.replace(
+        Self.statePlace, Array("\(try NewFile.absolute(state))\n".utf8), mode: 0o600)
+    } catch {
+      // What another one has said is not so any more.
+      _ = unlink(Self.statePlace)
+      throw Refusal(.file, "\(error)")
+    }
   }
 
   func inventory() throws(Refusal) -> Inventory {

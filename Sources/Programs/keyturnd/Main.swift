@@ -55,9 +55,6 @@ enum Daemon {
     let inventory = try configuration.inventory()
     let credentials = HostCredentials(
       issued: try configuration.context(), state: configuration.state, log: log)
-    do throws(Refusal) { try configuration.tellState() } catch {
-      log(.warning, "\(error.message); commands of root on this host look into /var/lib/keyturn")
-    }
     let principal = credentials.certificate.principal
     guard principal.cluster == inventory.cluster else {
       throw notInInventory(principal, configuration, inventory)
@@ -100,6 +97,13 @@ enum Daemon {
 
   private static var build: String { Version.build(of: String(cString: kt_commit())) }
 
+  /// Once the port is this agent's: one that cannot serve has nothing to tell.
+  private static func tellState(_ configuration: DaemonConfiguration) {
+    do throws(Refusal) { try configuration.tellState() } catch {
+      log(.warning, "\(error.message); commands of root on this host look into /var/lib/keyturn")
+    }
+  }
+
   private static func runNode(
     _ node: Inventory.Node, _ configuration: DaemonConfiguration, _ inventory: Inventory,
     _ records: HostRecords, _ credentials: HostCredentials
@@ -108,6 +112,7 @@ enum Daemon {
       node: node.name, inventory: inventory, version: AgentVersion(build),
       ports: try ports(inventory, records, credentials), credentials: credentials)
     let listener = try configuration.listener(port: node.agentPlace?.port)
+    tellState(configuration)
     agent.start()
     let server = try serve(
       listener, credentials, bounds: .agent, policy: .agent(agent, log))
@@ -134,6 +139,7 @@ enum Daemon {
     let server = try serve(
       configuration.listener(port: place.port), credentials, bounds: .witness,
       policy: .witness(witness, log))
+    tellState(configuration)
     try witness.watch()
     serveUntilTheEnd(
       server, local: nil, "\(inventory.cluster)/\(host.name) as a witness", credentials,

@@ -5,6 +5,7 @@ import Crypto
 import JSONCoding
 import Model
 @testable import Operator
+import Rollout
 import Testing
 import Threads
 
@@ -49,9 +50,35 @@ import Threads
     #expect(try refused(command, [Self.list([]), nil, nil, nil]) == nil)
   }
 
-  @Test("a list that no trusted CA has signed revokes nobody")
+  @Test("a node that the new inventory lacks is refused too: it must not vote on its own removal")
+  func leaving() throws {
+    let agents = Sample.agents() + [FakeAgent("minio-5")]
+    let file = Sample.files["./inventory.json"] ?? ""
+    let node = #"{"name": "minio-5", "address": "minio-5"}"#
+    let five = try JSON.decode(
+      Inventory.self, from: Array(file.replacing("}],", with: "},\(node)],").utf8))
+    for agent in agents { agent.agreed.update { $0 = AgreedInventory(first: five) } }
+    agents[0].revocations.update { $0 = Self.list(["minio-5"]) }
+    let network = FakeNetwork(agents: agents)
+    let host = FakeCommandHost(
+      files: Sample.files, variables: ["KEYTURN_INVENTORY": "./inventory.json"])
+    _ = Keyturn(
+      host: host, network: network, workshop: FakeWorkshop(), local: FakeLocalAgent(),
+      stores: FakeStores(), newcomer: FakeNewcomer(), interruption: Interruption(),
+      version: "test"
+    ).run(["inventory", "diff"])
+    #expect(host.output.contains("minio-5"), "\(host.both)")
+    // The last links that were opened are those to nodes that the file lacks.
+    #expect(network.revoked.withLock { $0?.entries.map(\.name) } == ["minio-5"])
+  }
+
+  @Test("a list that no trusted CA has signed revokes nobody, and that is said")
   func strange() throws {
     let lists = [Self.list(["minio-1"], by: "strange"), Self.list(["minio-3"]), nil, nil]
     #expect(try refused("plan --settings kms.env", lists) == ["minio-3"])
+    let agents = Sample.agents()
+    agents[1].revocations.update { $0 = Self.list(["minio-1"], by: "strange") }
+    let host = Sample.run("plan --settings kms.env", agents).host
+    #expect(host.errors.contains("the list of revoked certificates of minio-2 names is not known"))
   }
 }
