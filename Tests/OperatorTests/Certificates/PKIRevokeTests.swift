@@ -88,12 +88,15 @@ struct PKIRevokeTests {
     #expect(other.contains("see that the name is right"))
   }
 
+  /// The commands that sign for a cluster, or revoke there.
+  private static let signing = [
+    "pki revoke", "pki revoke --yes --role operator bob", "pki issue --replace minio-1",
+    "pki renew", "pki renew minio-1",
+  ]
+
   @Test(
     "a CA that nobody trusts any more signs nothing, and adds nothing to its list",
-    arguments: [
-      "pki revoke", "pki revoke --yes --role operator bob", "pki issue --replace minio-1",
-      "pki renew", "pki renew minio-1",
-    ])
+    arguments: signing)
   func replaced(_ arguments: String) {
     var workshop = FakeWorkshop()
     workshop.issuer.key = .sha256([1])
@@ -142,10 +145,7 @@ struct PKIRevokeTests {
 
   @Test(
     "where the list is lost and somebody is silent nothing is signed, and nothing taken back, unless that is said",
-    arguments: [
-      "pki revoke", "pki revoke --yes --role operator bob", "pki issue --replace minio-1",
-      "pki renew", "pki renew minio-1",
-    ])
+    arguments: signing)
   func silent(_ arguments: String) {
     let workshop = FakeWorkshop()
     let agents = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
